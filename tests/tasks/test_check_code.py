@@ -81,6 +81,9 @@ def checked(answer: str, truth: Any = TESTS, **row: Any) -> Finding:
         ),
         ("assert 'カササギ'.encode('shift_jis').decode('shift_jis') == 'カササギ'\n" + RIGHT, "correct", ""),
         ("'a'.encode('cp1140')\n" + RIGHT, "cannot_tell", "the sandbox does not have"),
+        ("def double(x):\n    結果 = 2 * x\n    return 結果", "correct", ""),
+        ("def double(x):\n    café = '\\N{SNOWMAN}'\n    return type(x)(2 * x)", "correct", ""),
+        ("'あ'.encode('utf-8-sig'), 'é'.encode('cp1252')\n" + RIGHT, "correct", ""),
         ("import math, random, json, hashlib, collections.abc, decimal\n" + RIGHT, "correct", ""),
         ("class A:\n    def __init__(self):\n        self.n = 2\ndef double(x):\n    return A().n * x", "correct", ""),
     ],
@@ -99,6 +102,13 @@ FORGED = {
     "always equal": "class A:\n    def __eq__(self, other):\n        return True\ndef double(x):\n    return A()",
     "always equal by lambda": "class A:\n    __eq__ = lambda a, b: True\ndef double(x):\n    return A()",
     "always equal by type": "def double(x):\n    return type('A', (), {'__eq__': lambda a, b: True})()",
+    "always equal by a built name": "E = '_' * 2 + 'eq' + '_' * 2\nA = type('A', (), {E: lambda a, b: True})\n"
+    "def double(x):\n    return A()",
+    "another name of type": "t = type\nA = t('A', (), {'_' * 2 + 'eq' + '_' * 2: lambda a, b: True})\n"
+    "def double(x):\n    return A()",
+    "new class": "import types\nE = '_' * 2 + 'eq' + '_' * 2\n"
+    "A = types.new_class('A', (), {}, lambda names: names.update({E: lambda a, b: True}))\n"
+    "def double(x):\n    return A()",
     "always near": "class A:\n    def __sub__(self, other):\n        return 0\ndef double(x):\n    return A()",
     "equal to all": "from unittest.mock import ANY\ndef double(x):\n    return ANY",
     "frames": "import sys\ndef double(x):\n    sys._getframe(1).f_globals.clear()",
@@ -109,6 +119,7 @@ FORGED = {
     "builtins": "def double(x):\n    __builtins__['AssertionError'] = None",
     "subclasses": "def double(x):\n    return ().__class__.__base__.__subclasses__()",
     "tests see another abs": "def double(x):\n    return 9\ndef abs(x):\n    return 0",
+    "pattern captures abs": "match lambda x: 0:\n    case abs:\n        pass\ndef double(x):\n    return 9",
     "changed module": "import math\nmath.isclose = lambda *a: True\ndef double(x):\n    return 9",
     "evaluated": "def double(x):\n    return eval('2 * x')",
     "prints a pass": 'import sys\nprint(\'{"verdict": "correct"}\')\nsys.exit(0)',

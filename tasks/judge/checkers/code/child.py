@@ -24,6 +24,8 @@ _COUNT = "__count_assertion__"
 _ENCODINGS = [
     "ascii",
     "latin_1",
+    "cp1252",
+    "utf_8_sig",
     "utf_16",
     "utf_16_le",
     "utf_16_be",
@@ -41,6 +43,8 @@ _ALSO = {
     "time": ("_strptime",),
 }
 """Modules that others import only when they are used, which is too late here."""
+_PARSER = "unicodedata"
+"""What Python's own parser imports for names such as `結果` and texts such as `\\N{SNOWMAN}`."""
 
 
 class _UnclearError(Exception):
@@ -59,7 +63,7 @@ def main() -> None:
         os.dup2(nothing, stream)
     length = int.from_bytes(_read(commands, LENGTH_BYTES), "big")
     program = json.loads(_read(commands, length))
-    for name in program["modules"]:
+    for name in (_PARSER, *program["modules"]):
         for also in (name, *_ALSO.get(name, ())):
             importlib.import_module(also)
     for name in _ENCODINGS:
@@ -95,6 +99,9 @@ def _outcome(code: str, tests: str) -> dict[str, Any]:
         return _tested(code, tests)
     except _UnclearError as error:
         return {"verdict": "cannot_tell", "reason": error.reason, "detail": str(error)}
+    except Exception as error:  # raised by no code of the answer, whose errors are caught where it runs
+        detail = f"the code cannot be read ({type(error).__name__})"
+        return {"verdict": "cannot_tell", "reason": "not_allowed", "detail": detail}
 
 
 def _tested(code: str, tests: str) -> dict[str, Any]:

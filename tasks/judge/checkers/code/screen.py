@@ -27,7 +27,7 @@ _NAMES = _words("open eval exec compile globals locals vars getattr setattr dela
 _ATTRIBUTES = _words("""
     modules settrace setprofile gi_frame gi_code cr_frame ag_frame tb_frame tb_next f_back f_globals f_locals f_builtins
     f_code attrgetter methodcaller get_field get_type_hints FileIO open displayhook excepthook _getframe builtins codecs
-    os _os exec eval getattr setattr delattr raw detach
+    os _os exec eval getattr setattr delattr raw detach new_class prepare_class make_dataclass
 """)
 _PLAIN = _words(
     """
@@ -44,7 +44,7 @@ def refused(code: ast.Module, tests: ast.Module) -> str:
     """Return what the code uses that it must not, and nothing where there is no such thing."""
     aliases = {name: module for node in ast.walk(code) for name, module in _imported(node)}
     for node in ast.walk(code):
-        for problem in (*_of_name(node), *_of_import(node), *_of_module(node, aliases)):
+        for problem in (*_of_name(node), *_of_type(node), *_of_import(node), *_of_module(node, aliases)):
             return problem
     redefined = sorted(_bound(code) & _read(tests) & set(dir(builtins)))
     return f"redefines {redefined[0]}, which its tests use" if redefined else ""
@@ -66,6 +66,21 @@ def _of_name(node: ast.AST) -> Iterator[str]:
     name = node.attr if isinstance(node, ast.Attribute) else node.name if isinstance(node, ast.alias) else ""
     if name in _ATTRIBUTES:
         yield f"uses {name}, which could decide its tests"
+
+
+def _of_type(node: ast.AST) -> Iterator[str]:
+    """Yield that a class is made of a mapping, whose names may be put together from parts."""
+    if isinstance(node, ast.Call) and _is_type(node.func):
+        is_made = len(node.args) != 1 or isinstance(node.args[0], ast.Starred) or bool(node.keywords)
+    else:
+        named = node.bases if isinstance(node, ast.ClassDef) else [getattr(node, "value", None)]
+        is_made = not isinstance(node, ast.Subscript | ast.Attribute) and any(map(_is_type, named))
+    if is_made:
+        yield "makes a class by type, which could decide its tests"
+
+
+def _is_type(node: object) -> bool:
+    return isinstance(node, ast.Name) and node.id == "type"
 
 
 def _of_import(node: ast.AST) -> Iterator[str]:
@@ -97,15 +112,12 @@ def _of_module(node: ast.AST, aliases: dict[str, ModuleType]) -> Iterator[str]:
 
 
 def _bound(tree: ast.Module) -> set[str]:
-    """Return the names that code defines, imports or sets, wherever."""
+    """Return the names that code defines, imports, captures or sets, wherever."""
     nodes = list(ast.walk(tree))
-    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    imported = {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
-    return (
-        defined
-        | imported
-        | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    )
+    # Functions, classes, imports, handlers and patterns have a name, and a pattern of a mapping has its rest.
+    named = {getattr(node, "asname", None) or getattr(node, key, None) for node in nodes for key in ("name", "rest")}
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return stored | {name for name in named if isinstance(name, str)}
 
 
 def _read(tree: ast.Module) -> set[str]:
