@@ -3,7 +3,14 @@
 import re
 from collections.abc import Mapping
 
-from kasasagi.tasks.judge.checkers.final_answer import Statement, conclusions_in, statements
+from kasasagi.tasks.judge.checkers.closings import without_closing
+from kasasagi.tasks.judge.checkers.final_answer import (
+    HEDGES,
+    Statement,
+    conclusions_in,
+    is_taken_back,
+    statements,
+)
 from kasasagi.tasks.judge.checkers.finding import Case, Finding, best_of, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.text import normalized
@@ -30,11 +37,19 @@ _OTHERS_ARE_WRONG = re.compile(
     r"\A(?:(?:the\s+)?others?|(?:option\s+)?[(]?[A-J][)]?)\s+(?:is|are|was|were)\s+(?:wrong|incorrect|false|not)\b",
     re.IGNORECASE,
 )
-_DENIED = re.compile(r"\b(?:not|wrong|incorrect|false|out)\b|[✗✘❌×🚫👎]|誤|間違|違|不正解|ない|ません", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:not?|never|wrong|incorrect|false|out)\b|n't\b|[✗✘❌×🚫👎]|誤|間違|違|不正解|ない|ません", re.IGNORECASE
+)
 _CONCLUSION = re.compile(
-    r"\A\s*(?:(?:so|therefore|thus|hence|したがって|従って|よって|つまり|ゆえに)\s*[,、]?\s*)?(?:it\s+is\s+|it's\s+)?",
+    r"\A\s*(?:(?:so|therefore|thus|hence|したがって|従って|よって|つまり|ゆえに)\s*[,、]?\s*)?"
+    r"(?:it\s+is\s+|it's\s+)?",
     re.IGNORECASE,
 )
+_TEXT_AND_LABEL = re.compile(
+    rf"\A(?P<text>\S.*?)\s*[,、(\[]\s*(?:(?:which\s+is\s+)?(?:option|choice|選択肢)\s*)?[(\[]?(?P<label>{_LABEL})[)\]]{{0,2}}\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+"""An option's text with its label behind it, such as `4, option (B)`."""
 _SEVERAL = re.compile(
     rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])\s*(?:,|、|/|and|or|と|や|か|&|\+)\s*[(\[]?(?:{_LABEL})(?![A-Za-z])",
     re.IGNORECASE,
@@ -65,7 +80,9 @@ def check_choice(case: Case) -> Finding:
     options = options_in(case.prompt)
     stated = statements(case.answer)
     if stated.final is None:
-        return cannot_tell(stated.problem)
+        label = _opening(case.answer, options)
+        whole = [_against(truth, label, options) for truth in truths_of(case.truth)] if label else []
+        return best_of(whole) if whole else cannot_tell(stated.problem)
     found = _named(stated.final, options)
     if found is None:
         return cannot_tell(f"the answer names no single option: {stated.final.text[:80]}")
@@ -102,7 +119,21 @@ def _named(statement: Statement, options: Mapping[str, str]) -> str | None:
     text = text[1:-1] if re.fullmatch("'[^']*'", text) else text
     if _SEVERAL.search(text):
         return None
+    behind = _TEXT_AND_LABEL.match(_without_polite(text))
+    if behind and (own := options.get(behind["label"].upper())) and normalized(behind["text"]) == normalized(own):
+        return behind["label"].upper()
     return _one_of(_by_label(text, options), normalized(_without_polite(text)), options)
+
+
+def _opening(answer: str, options: Mapping[str, str]) -> str | None:
+    """Return the option that an answer begins with, whole and in its own line; None where the rest may doubt it."""
+    line, _, rest = without_closing(plain(answer).strip()).partition("\n")
+    begin = normalized(line)
+    same = [name for name, text in options.items() if begin == normalized(f"{name}. {text}")]
+    is_doubted = HEDGES.search(rest) or _DENIED.search(rest) or is_taken_back(rest)
+    if len(same) != 1 or answer.rstrip().endswith(("?", "？")) or is_doubted or _names_another(rest, same[0], options):
+        return None
+    return same[0]
 
 
 def _names_another(sentence: str, found: str, options: Mapping[str, str]) -> bool:
@@ -128,7 +159,7 @@ def _by_label(text: str, options: Mapping[str, str]) -> str | None:
     match = _SAID.match(text)
     if match is None or (options and match["label"].upper() not in options):
         return None
-    label, rest = match["label"], match["rest"].strip(" .。*")
+    label, rest = match["label"], re.sub(r"\A番の", "", match["rest"].strip(" .。*"))
     if label.islower() and rest and not (match["close"] and (match["open"] or _fits(rest, label.upper(), options))):
         return None
     label = label.upper()

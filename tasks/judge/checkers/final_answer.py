@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kasasagi.tasks.judge.checkers.boxes import Box, boxes_in
+from kasasagi.tasks.judge.checkers.closings import without_closing
 from kasasagi.tasks.judge.checkers.plain import plain
 
 LONGEST_BARE = 120
@@ -127,7 +128,7 @@ def statements(answer: str) -> Statements:
     """Return what a response says as its answer."""
     if len(answer) > MOST_CHARS:
         return Statements(problem=f"the response is longer than the {MOST_CHARS:,} characters that are read")
-    found = _statements(plain(_ELEMENT.sub(r"\nAnswer: \1\n", answer)).strip())
+    found = _statements(without_closing(plain(_ELEMENT.sub(r"\nAnswer: \1\n", answer)).strip()))
     if any(len(one.text) > LONGEST_STATEMENT for one in (found.final, *found.others) if one is not None):
         return Statements(problem="what the response states as its answer is no short answer")
     return found
@@ -139,6 +140,11 @@ def _statements(text: str) -> Statements:
     if marked := _marked(text):
         return _of_marked(text, marked)
     return _unmarked(text)
+
+
+def is_taken_back(text: str) -> bool:
+    """Return whether the words behind an answer take it back or name another case."""
+    return bool(_TAKEN_BACK.search(text))
 
 
 def conclusions_in(behind: str) -> list[str]:
