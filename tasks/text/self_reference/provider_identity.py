@@ -24,12 +24,12 @@ _BY = (
     r"|of|called)\s+|the\s+)?"
 )
 _KIND = (
-    r"(?:(?:large |AI |artificial intelligence |neural |conversational |generative )*(?:language model|model|LLM)"
+    r"(?i:(?:large |AI |artificial intelligence |neural |conversational |generative )*(?:language model|model|LLM)"
     r"|(?:AI|A\.I\.|virtual|digital|artificial intelligence|conversational)[- ](?:chat ?)?(?:assistant|bot|system|agent"
     r"|program|companion|helper)|chat ?bot|assistant|AI|artificial intelligence)"
 )
 _AI_KIND = (
-    r"(?:(?:large |AI |artificial intelligence |conversational )*(?:language model|LLM|AI model)"
+    r"(?i:(?:large |AI |artificial intelligence |conversational )*(?:language model|LLM|AI model)"
     r"|(?:AI|A\.I\.|virtual|digital|artificial intelligence"
     r"|conversational)[- ](?:powered )?(?:chat ?)?(?:language model"
     r"|assistant|bot|system|agent|program|companion|helper)|chat ?bot|AI(?=\s*(?:$|[.,;:!?)]|-|—|(?:and|that|who|here"
@@ -72,7 +72,10 @@ _ENGLISH = (
     rf"\b[Aa]s\s+(?:an?\s+|the\s+)?(?:{ANY_MAKER}(?:'s)?\s+)?{NAME}(?:,|\s+I\b){_FIRST_PERSON}",
     rf"\b[Aa]s\s+an?\s+{ANY_MAKER}(?:'s)?\s+(?:\w+\s+){{0,2}}?(?:{_AI_KIND}|model|assistant)\b{_FIRST_PERSON}",
     rf"^{_MADE}\s+{_BY}{ANY_MAKER},\s+(?:I|my)\b",
-    rf"\b{ANY_MAKER}\s+(?:has\s+|have\s+)?{_MADE}(?:\s+and\s+\w+)?\s+me\b",
+    rf"\b{ANY_MAKER}\s+(?:has\s+|have\s+)?{_MADE}(?:\s+and\s+\w+)?\s+me\b(?=\s*(?:$|[.,;:!?)—–]|-\s)"
+    r"|\s+(?:to|and|in|on|with|as|using|by|for|from|so|available)\b)",
+    rf"\b[Yy]ou(?:'re| are)\s+(?:currently\s+|now\s+)?(?:chatting|talking|speaking)\s+(?:with|to)\s+{NAME}"
+    rf"{_AFTER_NAME}",
     rf"\b[Mm]y\s+(?:creators?|makers?)(?:\s+(?:is|are|at|team at)|,)\s+(?:the\s+team\s+at\s+)?{ANY_MAKER}",
     rf"\b[Mm]y\s+(?:developers?|parent company|provider)(?:\s+(?:is|are|at|team at)"
     rf"|,)\s+(?:the\s+team\s+at\s+)?{MAKER}",
@@ -113,6 +116,7 @@ _JAPANESE = (
     rf"{_I}(?:は|の名前は|自身は)、?(?:{_OF_MAKER_J}[^。、をには]{{0,10}}?|{_KIND_J}の){SHARED}(?:といい|と申し"
     rf"|という|{_IS_J})",
     rf"{_OPENS_J}{_OF_MAKER_J}?(?:{_KIND_J})の{MODEL}(?:です|と申し|といい)",
+    rf"{_I}(?:は|の名前は){SHARED}(?:で|といい|と申し)[^。]{{0,12}}?{ANY_MAKER}社?(?:が|に|によって|により){_MADE_J}",
     rf"{_OPENS_J}{MODEL}(?:という|と呼ばれる)(?:名前の)?[^。をがは]{{0,8}}?{_KIND_J}(?:です|であり|で、)",
     rf"{_I}(?:は|も|自身は)、?[^。、]{{0,12}}?{ANY_MAKER}社?(?:によって|により|に){_MADE_J}{_PASSIVE_J}(?:ました"
     rf"|ています|ている|た(?:$|もの|{_KIND_J}|大規模|、|{MODEL}))",
