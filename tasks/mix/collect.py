@@ -66,8 +66,15 @@ def _write_prompts(part: PartRun, seed: int, into: Path) -> Path:
 
 
 def _add_kinds(kinds: dict[str, tuple[str, str]], kept: dict[str, str], part: str) -> None:
-    """Add the columns of a part to those of the others. Raises MixError where one has another type there."""
+    """Add the columns of a part to those of the others. Raises MixError where one has another type or case there."""
+    cases = {name.casefold(): name for name in kinds}
     for name, kind in kept.items():
+        if (same := cases.get(name.casefold(), name)) != name:
+            raise MixError(
+                f"source.parts.{part}: the column {name!r} is called {same!r} in the part {kinds[same][1]}, and tables "
+                "do not tell capital letters from small ones; give it one name in the sources, and run one of the "
+                "recipes again"
+            )
         known, other = kinds.setdefault(name, (kind, part))
         if known != kind:
             raise MixError(

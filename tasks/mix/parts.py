@@ -139,7 +139,7 @@ def kept_columns(part: PartRun, connection: duckdb.DuckDBPyConnection) -> dict[s
         MixError: A column of the part has the name of one that a mix adds.
     """
     names = columns_of(connection, "prompts")
-    if (taken := next((one for one in PART_COLUMNS if one in names and not part.is_mix), None)) is not None:
+    if (taken := next((one for one in names if one.lower() in PART_COLUMNS and not part.is_mix), None)) is not None:
         raise MixError(
             f"source.parts.{part.name}: the run {part.run.id} keeps a column {taken!r}, which is the name of one that "
             "a mix adds; rename it in the source and run its recipe again"

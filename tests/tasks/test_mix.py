@@ -164,6 +164,19 @@ def test_the_order_of_the_parts_changes_no_row_and_a_larger_part_keeps_what_is_t
     assert rows_of(other, everything) != rows_of(run, everything)
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("Topic", r"parts\.math: the column 'topic' is called 'Topic' in the part case"),
+        ("Part", r"parts\.case: the run case-Part keeps a column 'Part'"),
+    ],
+)
+def test_columns_that_differ_by_case_alone_are_refused(folder: Path, column: str, message: str) -> None:
+    finished_run(folder, f"case-{column}", words(2, "case"), name="case", kept={column: "x"})
+    with pytest.raises(MixError, match=message):
+        mixed(folder, {"case": {"run": f"case-{column}"}, "math": {"run": "20260102"}}, number=len(column) + 80)
+
+
 def test_a_limit_takes_a_few_pairs_of_each_part(folder: Path) -> None:
     few = mixed(folder, PARTS, number=4, limit=10)
     assert rows_of(few, "SELECT part, count(*) FROM pairs GROUP BY ALL ORDER BY 1") == [("code", 4), ("math", 6)]
