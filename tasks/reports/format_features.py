@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-_LIST_ITEM = re.compile(r"^[ \t]*(?:[-*+•・]|\d+[.)．])[ \t]+\S", re.MULTILINE)
+_LIST_ITEM = re.compile(r"^[ \t\u3000]*(?:(?:[-*+]|\d+[.)．])[ \t\u3000]+|[•・●○■◆①-⑳][ \t\u3000]*)\S", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 _BOLD = re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__")
 _DIGIT = re.compile(r"\d")
@@ -23,6 +23,7 @@ FEATURES: dict[str, Callable[[str], int]] = {
     "exclamation marks": lambda text: text.count("!") + text.count("！"),
     "emoji": lambda text: len(_EMOJI.findall(text)),
     "Japanese characters": lambda text: len(_JAPANESE.findall(text)),
+    "blanks at the ends": lambda text: len(text) - len(text.strip()),
     "question at the end": lambda text: int(_QUESTION_END.search(text) is not None),
 }
 """The features by their names in reports, each with the function that counts it."""

@@ -157,5 +157,19 @@ def test_formatting_is_counted() -> None:
         "exclamation marks": 1,
         "emoji": 1,
         "Japanese characters": 1,
+        "blanks at the ends": 0,
         "question at the end": 1,
     }
+
+
+def test_lists_in_japanese_and_blanks_at_the_ends_are_counted() -> None:
+    text = "次の三つです。\n・春に咲く花\n・夏の海\n① 秋の山\n・中黒の\u3000例 \n"
+    found = dict(zip(FEATURES, format_counts([text])[0].tolist(), strict=True))
+    assert (found["list items"], found["blanks at the ends"]) == (4, 2)
+
+
+def test_a_blank_at_the_end_is_named() -> None:
+    found = audit_shortcuts(pairs_of(200, change=lambda text, _: f"{text} "))
+    assert found.auc is not None
+    assert found.auc.value >= 0.99
+    assert [one.differ for one in found.formats if one.feature == "blanks at the ends"] == [200]
