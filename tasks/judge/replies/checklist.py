@@ -44,6 +44,12 @@ _JSON_ENTRY = re.compile(
     re.IGNORECASE,
 )
 """An entry of a JSON reply whose answer is a digit."""
+_DOUBTED = re.compile(
+    rf"[?？¬≠]|~~|[!！]\W*{_ANSWER}|[❌✗✘✖🚫👎].*(?:yes|はい)|(?:yes|はい).*[❌✗✘✖🚫👎]"
+    r"|[✅✓✔👍].*(?:no|いいえ)|(?:no|いいえ).*[✅✓✔👍]",
+    re.IGNORECASE,
+)
+"""Signs in a line with the mark that ask, deny, strike out or say another thing than its answer."""
 _NO_WORDS = re.compile(r"[\W_]+")
 
 
@@ -70,7 +76,7 @@ class AnswerForm:
     def marked(self, raw: str) -> re.Match[str] | None:
         """Return the match of a line that is an answer; it has an item's number and what is said to it."""
         line = _LINE_OF_DIGITS if self.digits else _LINE
-        if is_long(raw):
+        if is_long(raw) or _DOUBTED.search(raw):
             return None
         return re.fullmatch(rf"\W*{self.mark}{line}", raw.strip(), re.IGNORECASE)
 
