@@ -11,6 +11,11 @@ from kasasagi.tasks.judge.checkers.truths import truths_of
 
 LONGEST_ANSWER = 60
 _PUNCTUATION = re.compile(r"(?:[\s;!?\"'`。、！？「」『』()\[\]{}*_…・·]|(?<!\d)[.,:]|[.,:](?!\d))+")
+_SIGNS = re.compile(r"[*_\[\](){}]|(?<=[\w)])[!'′″](?!\w)")
+"""Signs that may be a part of what a text says, as in `C*`, `__init__`, `(1, 2)` and `5!`."""
+_GLUED = re.compile(r"(?<=\w)\*(?![*\w])|(?<!\S)\*{1,2}(?=\w)|(?<!\S)__(?=\w)")
+"""Such signs that no emphasis of Markdown explains, once it is removed."""
+_ARE_AROUND = re.compile(r"[(\[]\w[\w\s]*[)\]]|\*\*[^*]+\*\*|[^\W\d]+!")
 _ARTICLE = re.compile(r"\A(?:the|a|an)\s+", re.IGNORECASE)
 _POLITE = re.compile(r"(?:です|でした|である|(?<![ぁ-ん])だ|になります|となります)\Z")
 _SEPARATORS = re.compile(r"[\s\-–_./,:'$€£¥%^]+")
@@ -44,6 +49,15 @@ def check_text(case: Case) -> Finding:
 
 
 def _against(truth: str, case: Case, truths: list[str], stated: Statements) -> Finding:
+    found = _compared(truth, case, truths, stated)
+    said = stated.final.text if stated.final else case.answer
+    is_other = _lacks_signs(truth, case.answer) or (_GLUED.search(plain(said)) and not _GLUED.search(truth))
+    if found.verdict == "correct" and is_other:
+        return cannot_tell(f"{said[:40]!r} and {truth[:40]!r} differ in signs that may be part of them")
+    return found
+
+
+def _compared(truth: str, case: Case, truths: list[str], stated: Statements) -> Finding:
     wanted = normalized(truth)
     if not wanted:
         return cannot_tell(f"the truth {truth[:40]!r} has no letters and no digits")
@@ -58,6 +72,14 @@ def _against(truth: str, case: Case, truths: list[str], stated: Statements) -> F
     if any(_says(other, wanted) != same for other in stated.others):
         return cannot_tell("the response states two answers")
     return correct(f"the answer is {truth[:60]!r}") if same else _other(stated.final, truth, case.answer, truths)
+
+
+def _lacks_signs(truth: str, answer: str) -> bool:
+    """Return whether a truth has signs that are part of it, and does not stand in an answer with them."""
+    if "\\" in truth or not _SIGNS.search(truth) or _ARE_AROUND.fullmatch(truth.strip()):
+        return False
+    one, other = ("".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in (truth, answer))
+    return one not in other
 
 
 def _other(final: Statement, truth: str, answer: str, truths: list[str]) -> Finding:
