@@ -56,7 +56,8 @@ _MARK = re.compile(
     |^[#>\s]*(?:the\s+)?(?:final\s+)?answer\s*[:：\-–—]?\s*$
     |\b(?:correct|right|best)\s+(?:choice|option)\s+(?:is|would\s+be)\s*:?
     |(?:答え|答|解答|回答|正解|結論)(?:\]|】|\)|」)?\s*(?:は|が|:|=)\s*[、,:]?
-    |[\[【「(](?:最終)?(?:答え|答|解答|回答|正解)[\]】」)]
+    |[\[【「(<〈](?:最終)?(?:答え|答|解答|回答|正解)[\]】」)>〉]
+    |(?<=\S)[ \t]+(?:答え|答)[ \t]*(?=[-$¥\d(])|^[ \t]*答え(?=\d)
     |^[#>\s]*(?:final\s+)?answer\s+(?=[-$\d(])
     |^[#>\s]*(?:答え|答|解答)[ \t]+(?=[-$¥\d(])
     |^[#>\s]*(?:最終)?(?:答え|解答|回答|正解)\s*$
@@ -65,7 +66,7 @@ _MARK = re.compile(
 )
 _NOT_OURS = re.compile(
     r"(?:\b(?:wrong|incorrect|common|student'?s?|your|his|her|their|naive|previous|earlier|first|tempting|another|other"
-    r"|[a-z]+['’]s|possible|sample|expected|alternative|initial|model'?s?|no|any|an|each|whose)\s+(?:final\s+)?\Z"
+    r"|[a-z]+['’]s|possible|sample|expected|alternative|initial|partial|intermediate|preliminary|interim|tentative|model'?s?|no|any|an|each|whose)\s+(?:final\s+)?\Z"
     r"|(?:間違った|誤った|誤|不|別の|他の|よくある|最初の|仮の|生徒の|学生の|あなたの|彼の|彼女の|次の|以前の|模範|の)\Z)",
     re.IGNORECASE,
 )

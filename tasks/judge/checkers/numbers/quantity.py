@@ -75,7 +75,7 @@ _UNKNOWN = re.compile(
 _SQUARED = re.compile(r"(?<![A-Za-z])([mck]?m|in|ft|yd|mi)\s*\^\s*\{?([23])\}?")
 _CURRENCY = re.compile(r"[$€£¥]")
 _JAPANESE = re.compile(r"[ぁ-んァ-ヶー一-鿿]")
-_STRANGE = re.compile(r"[^\w\s,.;:()\[\]\"'“”‘’「」『』、。&@#$€£¥°✅✓✔-]|\A[^\W\d_A-Za-zぁ-んァ-ヶー一-鿿]")
+_STRANGE = re.compile(r"[^\w\s,.;:()\[\]\"'“”‘’「」『』、。&@#$€£¥°✅✓✔∴-]|\A[^\W\d_A-Za-zぁ-んァ-ヶー一-鿿]")
 """A sign that may change a number, such as ▲ or an overline, or a letter of another script behind it."""
 _CUT_OFF = re.compile(r"\d\s*(?:\.{2,}|…)|\d['\"](?!\w)")
 """Decimals that go on, feet and inches."""
