@@ -2,6 +2,7 @@
 
 import re
 
+from kasasagi.tasks.judge.checkers.instructions.further_orders import further_order
 from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Read, Recognised, Rule, recognise
 from kasasagi.tasks.judge.checkers.numbers.numerals import english_words
 
@@ -157,7 +158,7 @@ _ASKS_MORE = re.compile(
     r"\b(?:must|should|exactly|at\s+least|at\s+most|only|avoid|without|do\s+not|don't|never|always|every|each|include|mention"
     r"|ensure|make\s+sure|format\w*|styles?|tone|limit\w*|words?|sentences?|paragraphs?|characters?|letters?|bullets?|bulleted"
     r"|json|yaml|xml|csv|html|markdown|table|list|bold|italic\w*|highlight\w*|sections?|titled?|headings?|headlines?|rhym\w+"
-    r"|lower\s?case|upper\s?case|capital\w*|quot\w+|commas?|punctuation|emojis?|placeholders?|postscript|p\.s\.|repeat"
+    r"|lower\s?case|upper\s?case|capital(?:s|i[sz]\w+|\s+letters?)|quot\w+|commas?|punctuation|emojis?|placeholders?|postscript|p\.s\.|repeat"
     r"|twice|times|language|french|german|spanish|chinese|korean|english|japanese|short|brief\w*|long|concise\w*|about\s+\d+"
     r"|around\s+\d+|roughly|approximately|start\w*|begin\w*|end\s+with|ending|finish\w*|first\s+word|last\s+word|step\s+by\s+step"
     r"|numbered|separat\w+|order|alphabetical\w*|formal\w*|informal\w*|polite\w*|persona|pirate|as\s+if|in\s+the\s+voice)\b|[\"“”‘]|(?<!\w)'\w",
@@ -220,4 +221,4 @@ def _is_order(text: str, match: re.Match[str]) -> bool:
 
 def recognise_english(prompt: str) -> Recognised:
     """Return the constraints that an English prompt states."""
-    return recognise(prompt, RULES, _ASKS_MORE, _is_order)
+    return recognise(prompt, RULES, _ASKS_MORE, _is_order, further_order)

@@ -2,6 +2,7 @@
 
 import re
 
+from kasasagi.tasks.judge.checkers.instructions.further_orders import further_order_ja
 from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Read, Recognised, Rule, recognise
 from kasasagi.tasks.judge.checkers.numbers.numerals import kanji_words
 
@@ -152,4 +153,4 @@ def _is_order(text: str, match: re.Match[str]) -> bool:
 
 def recognise_japanese(prompt: str) -> Recognised:
     """Return the constraints that a Japanese prompt states."""
-    return recognise(prompt, RULES, _ASKS_MORE, _is_order)
+    return recognise(prompt, RULES, _ASKS_MORE, _is_order, further_order_ja)

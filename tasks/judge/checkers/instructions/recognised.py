@@ -28,7 +28,9 @@ class Recognised:
     left: str
 
 
-def recognise(text: str, rules: Iterable[Rule], asks_more: re.Pattern[str], is_order: IsOrder) -> Recognised:
+def recognise(
+    text: str, rules: Iterable[Rule], asks_more: re.Pattern[str], is_order: IsOrder, further: Callable[[str], str]
+) -> Recognised:
     """Read what a prompt asks for, by the rules of a language."""
     found: list[Found] = []
     left = text
@@ -39,7 +41,7 @@ def recognise(text: str, rules: Iterable[Rule], asks_more: re.Pattern[str], is_o
                 left = left[: match.start()] + " " * len(match[0]) + left[match.end() :]
     merged, clash = merge(found)
     more = asks_more.search(left)
-    return Recognised(merged, clash or (more[0].strip() if more else ""))
+    return Recognised(merged, clash or (more[0].strip() if more else further(left)))
 
 
 def merge(found: Sequence[Found]) -> tuple[Constraints, str]:
