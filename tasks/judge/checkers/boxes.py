@@ -13,6 +13,8 @@ WINDOW = 60
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
 _BARE_BOX = re.compile(r"\\boxed\s+(\S+)")
 _SEVERAL = re.compile(r"\b(?:or|either)\b|\\lor\b|\\vee\b|\\\\|または|もしくは|あるいは|それとも")
+_MATRIX = re.compile(r"\\begin\s*\{([pbvBV]?matrix)\}.*?\\end\s*\{\1\}", re.DOTALL)
+"""Its rows are no several answers."""
 _BLANKS_BEFORE = re.compile(
     r"(?:\\[,;:!()\[\]$ ]|[€£¥]|\\q?quad|\\displaystyle|\\\(|\\begin\{\w+\*?\}|&(?=\s*\Z)|[$*_~\s\"'「『])+\Z"
 )
@@ -74,7 +76,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def _box(text: str, start: int, end: int, inner: str) -> Box:
-    if _SEVERAL.search(inner):
+    if _SEVERAL.search(_MATRIX.sub(" ", inner)):
         return Box(start, end, inner, f"the box may hold several answers: {inner[:60]}")
     beside = _changed_before(text[max(0, start - WINDOW) : start]) or _changed_behind(text[end : end + WINDOW])
     if beside:

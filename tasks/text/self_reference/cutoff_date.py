@@ -25,7 +25,7 @@ _CERTAIN = (
     rf"(?:update|{_CUTOFF}|date)",
     rf"\b(?:[Aa]s of|[Ss]ince|[Uu]ntil|[Bb]eyond|[Uu]p to)\s+my\s+{_LAST}\s+(?:training|knowledge)\b",
     rf"\b[Mm]y\s+{_LAST}\s+(?:training|knowledge)\s+update\b",
-    rf"\b[Mm]y\s+(?:training data(?:set)?|knowledge(?: base)?),?\s+(?:which\s+"
+    rf"\b[Mm]y\s+(?:training data(?:set)?|training only|knowledge(?: base)?),?\s+(?:which\s+"
     rf"|that\s+)?(?:\w+ly\s+)?(?:has\s+an?\s+{_CUTOFF}"
     rf"|(?:goes|extends|ends|ended|stops|stopped|runs|reaches|is|was|covers|includes|cuts off|dates"
     rf"|comes)\b[^;]{{0,50}}?\b{_UP_TO}\s+(?:{_WHEN}|a certain (?:date|point)))",

@@ -7,7 +7,8 @@ from kasasagi.tasks.text.languages import LANGUAGE_CHARS
 _LOOKED_AT = 1200
 _OPENS = (
     r"\A\s*(?:(?:Okay|OK|Alright|All right|Hmm+|Hm|So|Right|Well|First|Now|Let(?:'s|’s) (?:see|think)"
-    r"|Let me (?:see|think)|Got it)(?: (?:about|through)\b[^.\n]{0,60})?(?:[,.!…—-]+|\.\.\.)?\s+)*(?:so,?\s+)?"
+    r"|Let me (?:see|think|break)|Got it)(?: (?:about|through|this|it)\b[^.\n]{0,60})?(?:[,.!…—-]+|\.\.\.)?\s+)*"
+    r"(?:so,?\s+)?"
 )
 _USER = (
     r"(?:the|this) user(?:'s|’s)?\s+(?:is\s+|was\s+|has\s+|just\s+|also\s+|really\s+|clearly\s+)*(?:ask(?:s|ed|ing)?"
@@ -57,6 +58,8 @@ _ALOUD = re.compile(
     r"|\b(?:I|we) (?:should|need to|must|will|have to)\b|\bI(?:'|’)ll\b|\bLet me\b"
     r"|(?:答え|回答|返答|説明|紹介|提案|返信?)[^。\n]{0,8}?(?:よう。|必要がある|べき|かな)"
 )
+_MAY_BE_ANY_USER = re.compile(r"(?<!['’]s )\b(?:provided|gave|given|wrote|sent|request(?:s|ed|ing)?)\Z", re.IGNORECASE)
+"""What users of a service do, too."""
 _ASKS_FOR_A_PROCESS = re.compile(r"(?:thinking|thought) process", re.IGNORECASE)
 _SPEAKS_OF_USERS = re.compile(r"\busers?\b|ユーザー|ユーザ|利用者", re.IGNORECASE)
 
@@ -71,7 +74,8 @@ def unmarked_thinking(instruction: str, content: str) -> str | None:
     head, instruction = content[:_LOOKED_AT], instruction[:LANGUAGE_CHARS]
     if _SPEAKS_OF_USERS.search(instruction) is None:
         found = _BY_USER.match(head) or _JAPANESE.match(head)
-        if found is not None and (_OF_SOFTWARE.search(instruction) is None or _ALOUD.search(head)):
+        is_doubtful = found and (_OF_SOFTWARE.search(instruction) or _MAY_BE_ANY_USER.search(found[0]))
+        if found is not None and (not is_doubtful or _ALOUD.search(head)):
             return found[0].strip()
     if (process := _PROCESS.match(head)) and _ASKS_FOR_A_PROCESS.search(instruction) is None:
         return process[0].strip()

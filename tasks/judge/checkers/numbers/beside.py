@@ -6,7 +6,7 @@ CHANGES = re.compile(
     r"\b(?:more|less|greater|fewer|change|counting|over|under|least|most|below|above|up\s+to|half|third|quarter|twice|double|triple|times"
     r"|dozens?|hundreds|thousands|millions|remainder|mod|modulo|ratio|base|squared|cubed|root|factorial|log|sin|cos|tan"
     r"|percentage|square\s+of|cube\s+of|negative\s+of|opposite|inverse|reciprocal|thrice|quadruple|too|short|away|off|multiples?|factors?"
-    r"|divided|multiplied|adds?|subtracts?|multipl(?:y|ies)|divides?|minus|fold|before|without|excluding|so\s+far|never"
+    r"|divided|multiplied|adds?|subtracts?|multipl(?:y|ies)|divides?|minus|fold|before|without|excluding|so\s+far|never|st|nd|rd|th"
     r"|plus|powers?|than|when|assuming|nearly|almost|barely|hardly|loss|debt|deficit|owes?|lost|increase|decrease|no"
     r"|ahead|behind|pages?|sections?|steps?|questions?|problems?|chapters?|lines?|figures?|tables?|options?|choices?|parts?"
     r"|cases?|grades?|levels?|versions?|january|february|march|april|june|july|august|september|october|november|december"
