@@ -50,6 +50,10 @@ _TEXT_AND_LABEL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """An option's text with its label behind it, such as `4, option (B)`."""
+_NO_LABEL = re.compile(
+    r"(?<![A-Za-z])(?:I(?![A-Za-z])|A(?=\s+(?!(?:is|was|and|or|nor|would|could|should|may|might|will|must|can|has|says|seems|fits|as|in|to)\b)[a-z]))"
+)
+"""The pronoun and the article."""
 _SEVERAL = re.compile(
     rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])\s*(?:,|、|/|and|or|と|や|か|&|\+)\s*[(\[]?(?:{_LABEL})(?![A-Za-z])",
     re.IGNORECASE,
@@ -138,7 +142,8 @@ def _opening(answer: str, options: Mapping[str, str]) -> str | None:
 
 def _names_another(sentence: str, found: str, options: Mapping[str, str]) -> bool:
     """Return whether a sentence names an option other than the one that was found, by its label or its text."""
-    labels = {one.upper() for one in re.findall(rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])", sentence)}
+    text = _NO_LABEL.sub(" ", sentence) if "I" not in options else sentence
+    labels = {one.upper() for one in re.findall(rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])", text)}
     words = normalized(sentence)
     named = {name for name, text in options.items() if (own := normalized(text)) and own in words}
     return bool((labels & {*options, *"ABCDEFGHIJ"} | named) - {found})
@@ -159,7 +164,7 @@ def _by_label(text: str, options: Mapping[str, str]) -> str | None:
     match = _SAID.match(text)
     if match is None or (options and match["label"].upper() not in options):
         return None
-    label, rest = match["label"], re.sub(r"\A番の", "", match["rest"].strip(" .。*"))
+    label, rest = match["label"], re.sub(r"\A番?の", "", match["rest"].strip(" .。*"))
     if label.islower() and rest and not (match["close"] and (match["open"] or _fits(rest, label.upper(), options))):
         return None
     label = label.upper()
