@@ -186,6 +186,9 @@ def test_a_checker_of_ones_own_says_true_false_or_none(tmp_path: Path, answer: s
         "(",
         "\n```json\n",
         "~~~\n1 = 2. So ",
+        "使って、",
+        "?!",
+        "Let me know if you ",
     ],
 )
 def test_no_text_keeps_a_checker_busy(text: str) -> None:

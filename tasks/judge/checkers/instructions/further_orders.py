@@ -46,7 +46,7 @@ _IN_A_MANNER = re.compile(
     r"|\([^()]*\w|(?:,|\s[-–—])\s*(?:\w+ing|both|each|of|not?|in|on|from|for)\b",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[^.!?;\n]*(?:[.!?;]+(?!\s|\Z)[^.!?;\n]*)*([.!?;]|\n|\Z)")
+_SENTENCE_END = re.compile(r"(?<=[.!?;])(?=\s)|\n")
 
 _GLUE_JA = re.compile(
     r"[\s、,・]|(?:この|その)?(?:回答|答え|返答|文章|説明|全体|内容|応答|出力)(?:は|を|が|も)?|必ず|なお|また"
@@ -59,7 +59,7 @@ _MATERIAL_JA = re.compile(
 )
 _CONTEXT_JA = re.compile(r"(?:です|ます|ました|でした|ません|である)(?:が|けど|ね|よ)?\Z")
 _AND_MORE_JA = re.compile(
-    r"(?:[しきちりみえけせねめれ]|んで|(?<!つい)(?<!おい)(?<!とし)て)、[^。]*(?:て|で|ください|下さい|なさい|こと)\s*\Z"
+    r"(?:[しきちりみえけせねめれ]|んで|(?<!つい)(?<!おい)(?<!とし)て)、[^。]{0,200}(?:て|で|ください|下さい|なさい|こと)\s*\Z"
 )
 _IN_A_MANNER_JA = re.compile(
     r"なりきっ|になっ[てた]|つもりで|風[にの]|体言止め|五七五|七五調|比喩|触れ|交え|弁で|口調|語尾|専門用語|なしで|抜きで|向け|っぽく|ながら|を使っ|を用い"
@@ -75,7 +75,7 @@ def further_order(left: str) -> str:
         left: The prompt without the constraints that are recognised in it.
     """
     text = _MATERIAL.sub("", left)
-    sentences = [one[0].strip() for one in _SENTENCE.finditer(text)]
+    sentences = [one.strip() for one in _SENTENCE_END.split(text)]
     return _second(sentences, _is_english_order) or _found(text, _AND_MORE, _IN_A_MANNER)
 
 
