@@ -24,6 +24,8 @@ _FITS_BEFORE = re.compile(
     r"|\\(?:text|textbf|mathbf|mathrm|textit)\s*\{[^{}]*[^{}\d\s+*/-]\s*\}|^\s*-{3,})\Z",
     re.MULTILINE,
 )
+_NEW_FORMULA = re.compile(r"\n[ \t]*\n|(?:\$|\\[\])])[ \t]*\n")
+"""Between a formula that has ended and the one with the box."""
 _GLUED_BEFORE = re.compile(r"(?<![A-Za-z'’])(?![AaI])[A-Za-z]\Z|\d\.\Z|\d\s*[,、;]\s*\Z|\\[A-Za-z]+\Z")
 _NEGATIVE = re.compile(r"\b(?:minus|negative)\Z|マイナス\Z", re.IGNORECASE)
 _SMALL_WORDS = re.compile(r"(?:\s+(?:of|the|an?|about|to|exactly|only))+\s*\Z", re.IGNORECASE)
@@ -91,6 +93,8 @@ def _changed_before(lead: str) -> str | None:
     bare = lead[: blank.start()] if blank else lead
     is_glued = _GLUED_BEFORE.search(bare) and not (blank and "\n" in blank[0])
     word = re.split(r"[,.:;、。\n$]", _SMALL_WORDS.sub("", without_latex(bare)))[-1].split()[-1:]
+    if blank and _NEW_FORMULA.search(blank[0]) and re.search(r"[\d})\]]\Z", bare):
+        return None
     if not _FITS_BEFORE.search(bare) or _ANOTHER_NAME.search(bare):
         return bare[-10:] or lead
     if is_glued and not re.search(r"\\(?:therefore|\w*arrow|implies|to|approx)\Z|\A\s*\d\.\Z|\n\s*\d\.\Z", bare):
