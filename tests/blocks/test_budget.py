@@ -171,7 +171,7 @@ def ask_one_by_one(dispatcher: Dispatcher, asked: list[Question]) -> None:
         dispatcher.ask([one])
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick", "short_rests")
 @pytest.mark.parametrize("retries", [0, 6])
 def test_texts_that_break_off_are_paid_for_until_the_budget_ends_them(
     server: FakeServer, tmp_path: Path, retries: int

@@ -18,6 +18,7 @@ import pytest
 from kasasagi.blocks.dispatch import availability, lanes, server_lane
 from kasasagi.blocks.dispatch.addresses import Route
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, DispatcherError, ModelUnusableError
+from kasasagi.blocks.dispatch.limits import adaptive_concurrency
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import (
@@ -43,6 +44,7 @@ def _scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, names in (
         (lanes, ("FIRST_WAIT_S", "LONGEST_WAIT_S")),
         (availability, ("FIRST_REST_S", "LONGEST_REST_S")),
+        (adaptive_concurrency, ("FIRST_PAUSE_S", "LONGEST_PAUSE_S")),
     ):
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name) * SCALE)
