@@ -3,7 +3,7 @@
 from kasasagi.blocks.own.registry import Registry
 from kasasagi.tasks.judge.checkers.finding import Checker
 
-CHECKERS_VERSION = 3
+CHECKERS_VERSION = 4
 """Raised when the same answer would get another verdict, so that ratings that are kept are made again."""
 _HERE = "kasasagi.tasks.judge.checkers"
 CHECKERS: Registry[Checker] = Registry(

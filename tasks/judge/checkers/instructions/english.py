@@ -3,7 +3,7 @@
 import re
 
 from kasasagi.tasks.judge.checkers.instructions.further_orders import further_order
-from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Read, Recognised, Rule, recognise
+from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Language, Read, Recognised, Rule, recognise
 from kasasagi.tasks.judge.checkers.numbers.numerals import english_words
 
 _THINGS = {
@@ -23,6 +23,11 @@ _THING = r"(words?|sentences?|paragraphs?|characters?|bullet\s+points?|bullets?|
 _QUOTED = r"[\"'“‘`]([^\"“”`\n]{1,120}?)[\"'”’`]"
 _QUOTES = rf"{_QUOTED}(?:\s*(?:,|and|or|,\s*and)\s*{_QUOTED})?(?:\s*(?:,|and|or|,\s*and)\s*{_QUOTED})?"
 _REPLY = r"(?:your|the)\s+(?:\w+\s+)?(?:response|answer|reply|text|letter|essay|story|poem|message|output|email|post)"
+_ALL_IN = r"\b(?:use|using)\s+(?:(?:all|only)\s+{0}|{0}\s+only)\b(?!\s+(?:for|in|on|at|when|where|as|to|if|and|or)\b)"
+"""Letters of one case for the whole answer; `use lowercase letters for names` is another matter."""
+_WORD = r"\b[A-Za-z]+"
+_WORDS = rf"words?\s+({_WORD})(?:\s*,\s*({_WORD}))?(?:\s*,?\s*(?:and|or)\s+({_WORD}))?(?=\s*(?:[.!;\n]|\Z))"
+"""Up to three words without quotation marks, which end their sentence."""
 _NOT = r"(?:do\s+not|don't|never|without|avoid|must\s+not|should\s+not|cannot|can't)"
 
 
@@ -64,6 +69,11 @@ def _required(match: re.Match[str]) -> Found | None:
     return None if is_either else {"required": [text for text in match.groups() if text]}
 
 
+def _required_words(match: re.Match[str]) -> Found | None:
+    """Return words without quotation marks that must be there; either of two is not understood."""
+    return None if re.search(r"\bor\b", match[0]) else {"required": [text for text in match.groups() if text]}
+
+
 def _always(found: Found) -> Read:
     return lambda match: found
 
@@ -91,6 +101,7 @@ _RULES: tuple[tuple[str, Read], ...] = (
         _at_least(0),
     ),
     (rf"\b{_N}\s+or\s+more\s+{_THING}\b", _at_least(0)),
+    (rf"\b{_N}\+\s+{_THING}\b", _at_least(0)),
     (rf"\b{_N}\s+{_THING}\s+or\s+more\b", _at_least(0)),
     (rf"\b(?:more\s+than|over)\s+{_N}\s+{_THING}\b", _at_least(1)),
     (rf"\b(?:in\s+)?{_N}\s+{_THING}\s+or\s+(?:less|fewer)\b", _at_most(0)),
@@ -106,6 +117,8 @@ _RULES: tuple[tuple[str, Read], ...] = (
         _always({"case": "lower"}),
     ),
     (rf"\b(?:{_NOT}|no)\s+(?:use\s+|using\s+)?(?:any\s+)?capital\s+letters\b", _always({"case": "lower"})),
+    (_ALL_IN.format(r"lower\s?case(?:\s+letters)?"), _always({"case": "lower"})),
+    (_ALL_IN.format(r"(?:upper\s?case(?:\s+letters)?|capital\s+letters|caps)"), _always({"case": "upper"})),
     (
         r"\bin\s+(?:all\s+)?(?:upper\s?case|capital\s+letters|capitals|caps|all\s+caps)(?:\s+letters)?(?:\s+only)?\b",
         _always({"case": "upper"}),
@@ -122,11 +135,16 @@ _RULES: tuple[tuple[str, Read], ...] = (
         _required,
     ),
     (
-        rf"\b(?:start|begin)\s+(?:{_REPLY}\s+)?with\s+(?:the\s+)?(?:exact\s+)?(?:words?\s+|phrase\s+|sentence\s+)?{_QUOTED}",
+        rf"\b{_NOT}\s+(?:use|include|mention|contain|say|using|mentioning|including|saying)\s+the\s+(?:key)?{_WORDS}",
+        _texts("forbidden"),
+    ),
+    (rf"\b(?:include|use|mention)\s+the\s+(?:key)?{_WORDS}", _required_words),
+    (
+        rf"\b(?:start|begin)\s+(?:(?:{_REPLY}|it)\s+)?with\s+(?:the\s+)?(?:exact\s+)?(?:words?\s+|phrase\s+|sentence\s+)?{_QUOTED}",
         lambda match: {"starts_with": match[1]},
     ),
     (
-        rf"\b(?:end|finish|conclude)\s+(?:{_REPLY}\s+)?with\s+(?:the\s+|this\s+)?(?:exact\s+)?"
+        rf"\b(?:end|finish|conclude)\s+(?:(?:{_REPLY}|it)\s+)?with\s+(?:the\s+|this\s+)?(?:exact\s+)?"
         rf"(?:words?\s+|phrase\s+|sentence\s+)?{_QUOTED}",
         lambda match: {"ends_with": match[1]},
     ),
@@ -156,8 +174,8 @@ _RULES: tuple[tuple[str, Read], ...] = (
 RULES: tuple[Rule, ...] = tuple((re.compile(pattern, re.IGNORECASE), read) for pattern, read in _RULES)
 _ASKS_MORE = re.compile(
     r"\b(?:must|should|exactly|at\s+least|at\s+most|only|avoid|without|do\s+not|don't|never|always|every|each|include|mention"
-    r"|ensure|make\s+sure|format\w*|styles?|tone|limit\w*|words?|sentences?|paragraphs?|characters?|letters?|bullets?|bulleted"
-    r"|json|yaml|xml|csv|html|markdown|table|list|bold|italic\w*|highlight\w*|sections?|titled?|headings?|headlines?|rhym\w+"
+    r"|ensure|make\s+sure|format\w*|styles?|tone|limit\w*|words?|sentences?|paragraphs?|characters?|letters|letter(?!\s+(?:to|from|for|about|of)\b)|bullets?|bulleted"
+    r"|json|yaml|xml|csv|html|markdown|table|lists|list(?!\s+(?:\d|two|three|four|five|six|seven|eight|nine|ten|some|the|all)\b)|bold|italic\w*|highlight\w*|sections?|titled?|headings?|headlines?|rhym\w+"
     r"|lower\s?case|upper\s?case|capital(?:s|i[sz]\w+|\s+letters?)|quot\w+|commas?|punctuation|emojis?|placeholders?|postscript|p\.s\.|repeat"
     r"|twice|times|language|french|german|spanish|chinese|korean|english|japanese|short|brief\w*|long|concise\w*|about\s+\d+"
     r"|around\s+\d+|roughly|approximately|start\w*|begin\w*|end\s+with|ending|finish\w*|first\s+word|last\s+word|step\s+by\s+step"
@@ -166,6 +184,11 @@ _ASKS_MORE = re.compile(
 )
 
 
+_MUST = r"(?:must|should|needs?\s+to|has\s+to|have\s+to|is\s+to)"
+_LEAD = (
+    rf"\b(?:(?:{_REPLY}|it|you)\s+{_MUST}(?:\s+(?:be(?:\s+written)?|have|contain|include|use|consist\s+of|write|answer|respond))?"
+    rf"|(?:and\s+)?(?:make|keep)\s+(?:{_REPLY}|it)|(?:and\s+)?(?:make\s+sure|ensure)\s+(?:that\s+)?(?:{_REPLY}|it)\s+(?:is|has|contains|uses))"
+)
 _BREAK = re.compile(r"[.!?;](?=\s|\Z)|\n")
 _POLITE = r"(?:\W|(?:and|then|also|but|please|kindly|finally|now|note|that)\b|(?:can|could|would|will)\s+you\b)*"
 _VERBS = (
@@ -221,4 +244,7 @@ def _is_order(text: str, match: re.Match[str]) -> bool:
 
 def recognise_english(prompt: str) -> Recognised:
     """Return the constraints that an English prompt states."""
-    return recognise(prompt, RULES, _ASKS_MORE, _is_order, further_order)
+    return recognise(prompt, ENGLISH)
+
+
+ENGLISH = Language(RULES, _ASKS_MORE, _LEAD, _is_order, further_order)

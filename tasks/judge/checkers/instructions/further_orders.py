@@ -36,9 +36,14 @@ _AND_MORE = re.compile(
     r"|(?:keep|list|note|rhyme|state|title)\s+(?:its?|the|an?|one|two|three|your|each|some|all))(?![\w'-])",
     re.IGNORECASE,
 )
+_AUDIENCE = (
+    r"(?:(?:an?|my|the)\s(?:child\w*|kids?|sons?|daughters?|grand\w+|teen\w*|toddlers?|beginners?|students?|class"
+    r"|experts?|novices?|lay\w*|young\w*|general|wid\w+|broad\w*|\w+[- ]year)"
+    r"|children|kids|beginners|students|adults|experts|people|someone)"
+)
 _IN_A_MANNER = re.compile(
     r"\b(?:as\s(?:an?|if|though|my)|like\san?|using(?=\s\S)|with\s\w+|no\s\w+|do\s(?:it|so|this)|full\sof|from\s(?:the|a|an|my)\s\w+\sof"
-    r"|for\s(?:an?|my|children|kids|beginners|students|adults|experts|people|someone)|to\s(?:convince|persuade|impress|entertain|amuse|sell"
+    rf"|for\s{_AUDIENCE}|to\s(?:convince|persuade|impress|entertain|amuse|sell"
     r"|advertise|scare)|tenses?|perspective|point\sof\sview|slang|dialect|accent|iambic|pentameter|haikus?|sonnets?|limericks?|verses?"
     r"|alliterat\w+|metaphors?|similes?|funny|humou?r\w*|sarcas\w+|witty|dramatic|poetic|simple|plain|vivid|engaging|catchy|playful"
     r"|(?!(?:only|exactly|family|italy|early|daily|weekly|monthly|yearly|really|july|reply|supply|apply|likely|holy|assembly|finally"

@@ -3,7 +3,7 @@
 import re
 
 from kasasagi.tasks.judge.checkers.instructions.further_orders import further_order_ja
-from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Read, Recognised, Rule, recognise
+from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Language, Read, Recognised, Rule, recognise
 from kasasagi.tasks.judge.checkers.numbers.numerals import kanji_words
 
 _N = r"((?<![\d,])\d[\d,]{0,8}|[一二三四五六七八九十百千]{1,6})"
@@ -153,4 +153,7 @@ def _is_order(text: str, match: re.Match[str]) -> bool:
 
 def recognise_japanese(prompt: str) -> Recognised:
     """Return the constraints that a Japanese prompt states."""
-    return recognise(prompt, RULES, _ASKS_MORE, _is_order, further_order_ja)
+    return recognise(prompt, JAPANESE)
+
+
+JAPANESE = Language(RULES, _ASKS_MORE, r"(?!)", _is_order, further_order_ja)

@@ -1,7 +1,7 @@
 """Constraints that a prompt states: what is recognised of it, and whether it seems to ask for more."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,20 +28,42 @@ class Recognised:
     left: str
 
 
-def recognise(
-    text: str, rules: Iterable[Rule], asks_more: re.Pattern[str], is_order: IsOrder, further: Callable[[str], str]
-) -> Recognised:
-    """Read what a prompt asks for, by the rules of a language."""
+_READ = "\0"
+"""Stands in for each character that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a language asks for something.
+
+    Attributes:
+        rules: What can be read.
+        asks_more: What tells that more is asked for, in what is left.
+        lead: What belongs to a constraint when it stands directly before it, such as "your answer should be".
+        is_order: Whether what a match says is asked of the answer.
+        further: Returns what else is asked for, of what is left.
+    """
+
+    rules: Sequence[Rule]
+    asks_more: re.Pattern[str]
+    lead: str
+    is_order: IsOrder
+    further: Callable[[str], str]
+
+
+def recognise(text: str, language: Language) -> Recognised:
+    """Read what a prompt asks for."""
     found: list[Found] = []
     left = text
-    for pattern, read in rules:
+    for pattern, read in language.rules:
         for match in pattern.finditer(left):
-            if is_order(text, match) and (asked := read(match)) is not None:
+            if language.is_order(text, match) and (asked := read(match)) is not None:
                 found.append(asked)
-                left = left[: match.start()] + " " * len(match[0]) + left[match.end() :]
+                left = left[: match.start()] + _READ * len(match[0]) + left[match.end() :]
+    left = re.sub(rf"(?:{language.lead})\s*(?={_READ})", "", left, flags=re.IGNORECASE).replace(_READ, " ")
     merged, clash = merge(found)
-    more = asks_more.search(left)
-    return Recognised(merged, clash or (more[0].strip() if more else further(left)))
+    more = language.asks_more.search(left)
+    return Recognised(merged, clash or (more[0].strip() if more else language.further(left)))
 
 
 def merge(found: Sequence[Found]) -> tuple[Constraints, str]:
